@@ -52,6 +52,8 @@ class _Search:
         self.makers: dict[ProgramTensor, Operation] = {}
         self.uses = Counter(t for o in program.operations for t in o.inputs if t is not None)
         self.uses.update(program.outputs)
+        self.covered: dict[ProgramTensor, list[str]] = {}
+        """The names of the operations that one was put in place of, by its result."""
         self.inside: Counter[str] = Counter()
         """How many operations there are in each module and in those inside of it."""
         for operation in program.operations:
@@ -175,13 +177,35 @@ class _Search:
         self, last: Operation, kind: str, inputs: Sequence[ProgramTensor | None], **how: Any
     ) -> Operation:
         """The operation in place of a pattern that ends with `last`."""
-        name = self.name(last, kind)
-        return Operation(kind, list(inputs), last.outputs, name, last.span, how)
+        covered = self._covered(last, inputs)
+        self.covered[last.outputs[0]] = covered
+        return Operation(
+            kind, list(inputs), last.outputs, self._name(covered, kind), last.span, how
+        )
 
-    def name(self, last: Operation, kind: str) -> str:
-        """The module that a pattern is, where that does nothing else; else `last`'s with the op."""
-        path, dot, _ = last.name.rpartition(".")
-        return f"{path}{dot}{kind}" if self.inside[last.name] <= 1 else last.name
+    def _covered(self, last: Operation, inputs: Sequence[ProgramTensor | None]) -> list[str]:
+        """The names of the program's operations between these inputs and the last one."""
+        seen, waiting, found = set(inputs), [last], []
+        while waiting:
+            operation = waiting.pop()
+            found += self.covered.get(operation.outputs[0], [operation.name])
+            for tensor in operation.inputs:
+                if tensor not in seen and tensor in self.makers:
+                    waiting.append(self.makers[tensor])
+                seen.add(tensor)
+        return found
+
+    def _name(self, covered: Sequence[str], kind: str) -> str:
+        """The module that has just these operations, else the one around them and the op."""
+        shared: list[str] = []
+        for parts in zip(*(name.split(".") for name in covered), strict=False):
+            if len({*parts}) > 1:
+                break
+            shared.append(parts[0])
+        path = ".".join(shared)
+        if path and self.inside[path] == len(covered):
+            return path
+        return f"{path}.{kind}" if path else kind
 
 
 def _around(name: str) -> list[str]:
@@ -378,9 +402,7 @@ def _own_weights(search: _Search, o: Operation) -> Operation | None:
             continue
         vector = _changed(y, (y.constant.size,), lambda a: a.reshape(-1), "vector")
         given = [vector, bias] if o.kind == "mul" else [weight, vector]
-        made = search.one(o, norm.kind, [norm.inputs[0], *given], **norm.attributes)
-        made.name = norm.name
-        return made
+        return search.one(o, norm.kind, [norm.inputs[0], *given], **norm.attributes)
     return None
 
 

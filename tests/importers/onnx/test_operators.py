@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
+from netspec.importers.onnx.translate import program_of
+from netspec.importers.tensors.patterns import with_patterns
+
 from .models import ints, model, node, ops, same, saved, some
 
 ONE = np.float32(1)
@@ -411,3 +414,15 @@ def test_patterns(name: str, tmp_path: Path) -> None:
     made = model(*nodes, **{n: w for n, w in weights.items() if n in taken}, x=(2, 4, 6, 6))
     net = same(saved(made, tmp_path))
     assert not expected or ops(net) == expected.split()
+
+
+def test_a_module_that_is_written_in_parts_keeps_its_name(tmp_path: Path) -> None:
+    nodes = [
+        node("Sigmoid", "x", "a", "/act/Sigmoid"),
+        node("Mul", "x a", "b", "/act/Mul"),
+        node("Sigmoid", "b", "c", "/block/Sigmoid"),
+        node("Mul", "c b", "d", "/block/Mul"),
+        node("Add", "d b", "y", "/block/Add"),
+    ]
+    program = with_patterns(program_of(saved(model(*nodes), tmp_path), {}))
+    assert [o.name for o in program.operations] == ["act", "block.silu", "block.add"]
