@@ -16,6 +16,8 @@ from netspec.importers.tensors.program import (
 )
 from netspec.lazy_dataclasses import replace
 
+VIEWS = ("reshape", "transpose", "expand", "identity")
+"""Operations that are not what a module is there for."""
 DEEPEST = 6
 """How many operations a product or a line is followed through."""
 
@@ -55,9 +57,10 @@ class _Search:
         self.covered: dict[ProgramTensor, list[str]] = {}
         """The names of the operations that one was put in place of, by its result."""
         self.inside: Counter[str] = Counter()
-        """How many operations there are in each module and in those inside of it."""
+        """How many operations there are in each module and those inside of it, but for views."""
         for operation in program.operations:
-            self.inside.update(_around(operation.name))
+            if operation.kind not in VIEWS:
+                self.inside.update(_around(operation.name))
 
     def replaced(self, operation: Operation) -> list[Operation]:
         """The operation, or the one that it ends, or two of those."""
@@ -188,7 +191,8 @@ class _Search:
         seen, waiting, found = set(inputs), [last], []
         while waiting:
             operation = waiting.pop()
-            found += self.covered.get(operation.outputs[0], [operation.name])
+            if operation.kind not in VIEWS:
+                found += self.covered.get(operation.outputs[0], [operation.name])
             for tensor in operation.inputs:
                 if tensor not in seen and tensor in self.makers:
                     waiting.append(self.makers[tensor])
