@@ -81,7 +81,8 @@ def _not_found(spec: str, name: str, missing: str) -> SpecError:
         return spec_error("missing-package", f"{spec} needs the package torch", help=help_)
     if missing == name.partition(".")[0]:
         message = f"there is no file {spec}, and no module {name} that Python can import"
-        return spec_error("unreadable-file", message, help=(f"pip install {missing}",))
+        how = "install the package that has it, or run this in the folder of its file"
+        return spec_error("unreadable-file", message, help=(how,))
     message = f"{name} can't be imported: there is no module {missing}"
     return spec_error("unreadable-file", message)
 

@@ -117,12 +117,10 @@ class Archive:
             raise ModelError(message, "tensors of plain types are not pickled", DIRECTLY)
         dtype, shape = type_of(meta.get("tensor_meta"))
         found = meta["tensor_meta"]
-        strides = tuple(s.get("as_int") for s in found.get("strides") or ())
-        offset = (found.get("storage_offset") or {}).get("as_int", 0)
-        numbers = (*strides, offset)
-        if len(strides) != len(shape) or not all(
-            isinstance(n, int) and 0 <= n < 1 << 48 for n in numbers
-        ):
+        given = found.get("strides")
+        strides = tuple(map(_whole, given)) if isinstance(given, list) else ()
+        offset = _whole(found.get("storage_offset", {"as_int": 0}))
+        if len(strides) != len(shape) or not all(0 <= n < 1 << 48 for n in (*strides, offset)):
             raise ModelError(f"is damaged: {name} has no places in its bytes")
         entry = self._entries.get(f"data/{kind}/{meta.get('path_name')}")
         if entry is None:
@@ -183,6 +181,12 @@ class _StoredBytes:
         steps = tuple(s * flat.itemsize for s in self.strides)
         view = np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, steps)
         return np.array(view)
+
+
+def _whole(size: Any) -> int:
+    """A number of the JSON, `{"as_int": 3}`; -1 where it is none."""
+    found = size.get("as_int") if isinstance(size, dict) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) else -1
 
 
 def _inside(name: str) -> str:

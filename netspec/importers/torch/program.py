@@ -159,7 +159,7 @@ class _Building:
                 results = self._ruled(word, call, arguments, shapes, span)
         except CallError as error:
             raise PlaceError(f"{word}: {error}", span) from None
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             # What the program says of this call does not fit the operator.
             message = f"{word} has arguments that do not fit: {type(error).__name__}: {error}"
             raise PlaceError(message[:300], span) from None
@@ -244,7 +244,7 @@ class _Building:
                     made = fold(np, ready, shapes[0])
                 one = made[index] if isinstance(made, tuple) else made
                 return np.asarray(one).reshape(shape)
-            except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 message = f"{self.exported.path}: {word} can't be computed: {error}"
                 raise spec_error("unreadable-file", message) from None
 

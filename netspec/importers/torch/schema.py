@@ -193,11 +193,15 @@ def path_stem(path: Path) -> str:
 def _sym_int(value: Any) -> tuple[int | None, bool]:
     """A size, that of the example where it is open, and whether it is open."""
     kind, found = _only(value)
-    if kind == "as_int" and isinstance(found, int):
+    if kind == "as_int" and _is_whole(found):
         return found, False
     hint = found.get("hint") if isinstance(found, dict) else None
     number = hint.get("as_int") if isinstance(hint, dict) else None
-    return (number if isinstance(number, int) else None), True
+    return (number if _is_whole(number) else None), True
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _float(value: Any) -> float:

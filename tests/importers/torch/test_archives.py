@@ -187,6 +187,10 @@ def test_bytes_that_are_not_there(files: Files, tmp_path: Path) -> None:
         (lambda w: w["tensor_meta"].update(sizes=huge, strides=[{"as_int": 0}] * 3), "too few"),
         (lambda w: w["tensor_meta"].update(strides=[{"as_int": -1}] * 4), "no places"),
         (lambda w: w["tensor_meta"].update(storage_offset={"as_int": 1 << 40}), "too few"),
+        (lambda w: w["tensor_meta"].update(storage_offset={"as_int": True}), "no places"),
+        (lambda w: w["tensor_meta"].update(storage_offset=3), "no places"),
+        (lambda w: w["tensor_meta"].update(strides=[1, None, "x", {}]), "no places"),
+        (lambda w: w["tensor_meta"].update(sizes=[{"as_int": True}] * 4), "leaves a size open"),
         (lambda w: w["tensor_meta"].update(dtype=9), "type that is not read"),
     ]
     for number, (damage, message) in enumerate(damages):
