@@ -43,7 +43,7 @@ def make(net: Net, inputs: Arrays) -> Run | None:
     return run
 
 
-ENGINE = Engine("Core ML", ("coremltools", "torch", "numpy"), make)
+ENGINE = Engine("Core ML", ("coremltools", "torch"), make)
 
 if __name__ == "__main__":
     main(ENGINE, __doc__)
