@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +211,40 @@ def test_json_that_is_no_json(files: Files, tmp_path: Path) -> None:
     assert "has 2 models inside" in problem(written(two, tmp_path / "m.pt2")).message
     none = {n: c for n, c in files.items() if n != name}
     assert "no exported program" in problem(written(none, tmp_path / "m.pt2")).message
+
+
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    """Each dict or list inside of JSON with each of its keys."""
+    keys = [*value] if isinstance(value, dict) else range(len(value))
+    found = []
+    for key in keys:
+        found.append((value, key))
+        if isinstance(value[key], dict | list):
+            found += _places(value[key])
+    return found
+
+
+def test_changes_at_random(files: Files, tmp_path: Path) -> None:
+    """JSON with other values in it is a net, or has a diagnostic; nothing else is raised."""
+    chance = random.Random(5)
+    values = [None, 0, -1, 3, 10**20, 1.5, "", "x", [], {}, [1, 2], True, {"as_int": -5}]
+    nets = 0
+    for number in range(60):
+        name = chance.choice([n for n in files if n.endswith(".json")])
+        changed = json.loads(files[name])
+        places = _places(changed)
+        for inside, key in chance.sample(places, min(2, len(places))):
+            inside[key] = chance.choice(values)
+        path = written(files | {name: json.dumps(changed).encode()}, tmp_path / f"{number}.pt2")
+        diagnostics = Diagnostics()
+        found = read(path, {}, diagnostics)
+        if found is None:
+            assert diagnostics.failed
+            continue
+        nets += 1
+        with suppress(SpecError):
+            _read_all(found)
+    assert 5 < nets < 55
 
 
 def test_names_are_kept_out_of_texts(files: Files, tmp_path: Path) -> None:
