@@ -9,7 +9,6 @@ from typing import Literal
 
 from netspec.codegen.backend import HasChannelsLast, backends, get
 from netspec.diagnostics import SpecError
-from netspec.importers.keras.stored import stored_variables
 from netspec.importers.model_files import is_model
 from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
@@ -106,7 +105,12 @@ def _of_backend(
     net: Net, backend: HasChannelsLast, path: Path, partial: Sequence[str], key: str | None
 ) -> Adapted:
     """The weights of a backend's model, under its names, or in a file that Keras wrote."""
-    arrays = stored_variables(path) if is_model(path) else restored(read(path, key))
+    if is_model(path):
+        from netspec.importers.keras.stored import stored_variables
+
+        arrays = stored_variables(path)
+    else:
+        arrays = restored(read(path, key))
     own = backend.own_weights(net, arrays)
     theirs = {ours: name for ours, (name, _) in own.items()}
     used = set(theirs.values())

@@ -101,3 +101,29 @@ def test_a_missing_keras(
     assert emit(net_of(SPEC), get("keras"))
     assert main(["verify", "squeezenet1_1", "--backend", "keras", "--backend", "numpy"]) == 1
     assert "pip install 'netspec-compiler[keras]'" in capsys.readouterr().err
+
+
+def test_files_that_are_no_weights(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Damaged, and where h5py is missing."""
+    import sys
+
+    h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+    path = tmp_path / "m.weights.h5"
+    command = ["weights", "convert", str(path), str(tmp_path / "o.npz"), "--spec", spec]
+    command += ["--from", "keras"]
+    path.write_bytes(b"\x89HDF\r\n\x1a\n and no more")
+    assert main(command) == 1
+    assert "m.weights.h5 is no sound file of Keras" in capsys.readouterr().err
+    with h5py.File(path, "w") as file:
+        file["call_/vars/0"] = h5py.ExternalLink("/etc/passwd", "/x")
+    assert main(command) == 1
+    assert "is a link, which is not followed" in capsys.readouterr().err
+    with h5py.File(path, "w") as file:
+        file.create_dataset("call_/vars/0", (1 << 20, 1 << 20), "f4", chunks=(64, 64))
+    assert main(command) == 1
+    assert "more than it can" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    assert main(command) == 1
+    assert "netspec-compiler[hdf5]" in capsys.readouterr().err

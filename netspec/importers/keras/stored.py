@@ -220,11 +220,11 @@ def stored_variables(path: Path) -> dict[str, Any]:
 
     Raises SpecError.
     """
-    import h5py
-
     archive = zipfile.is_zipfile(path)
     found: dict[str, Any] = {}
     with _ArchiveWeights(path).open() if archive else _hdf5(path, path) as file:
+        import h5py
+
         left = MOST_EXPANDED * max(path.stat().st_size, 1 << 20)
         waiting = [(name, 0, file) for name in sorted(file, reverse=True)]
         while waiting:
