@@ -31,6 +31,7 @@ def traced(module: Any, inputs: tuple[Any, ...], name: str) -> Exported:
 
     training = [m for m in module.modules() if m.training]
     module.eval()
+    disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)  # what fails is said once, by the error
     try:
         with torch.no_grad():
@@ -40,7 +41,7 @@ def traced(module: Any, inputs: tuple[Any, ...], name: str) -> Exported:
         message = f"can't be traced by torch.export: {type(error).__name__}: {reason[:300]}"
         raise ModelError(message) from error
     finally:
-        logging.disable(logging.NOTSET)
+        logging.disable(disabled)
         for part in training:
             part.training = True
     return _TracedProgram(program, name).read()
