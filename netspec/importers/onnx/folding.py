@@ -153,8 +153,8 @@ def split_sizes(
     sizes = numbers(attributes, inputs, "split", 1)
     if sizes is None:
         parts = int(attributes.get("num_outputs", count))
-        if parts < 1:
-            raise FoldError("splits into no parts")
+        if not 0 < parts <= length:
+            raise FoldError(f"splits {length} into {parts} parts")
         each = -(-length // parts)
         sizes = [each] * (parts - 1) + [length - each * (parts - 1)]
     if len(sizes) < count or sum(sizes) != length or min(sizes) < 0:

@@ -192,6 +192,10 @@ class _OnnxTranslation:
                 raise self._error(node, name, inputs, refused(error)) from None
             except Refused as error:
                 raise self._error(node, name, inputs, error) from None
+            except (ValueError, TypeError, IndexError, OverflowError, MemoryError):
+                # Rules take what operators are declared to have, and files may say anything.
+                wrong = Refused("has inputs or attributes that it can't have", "wrong-type")
+                raise self._error(node, name, inputs, wrong) from None
             for output, value in zip(node.output, results, strict=False):
                 if output in body.values:
                     again = Refused(f"computes {shown(output)} once more", "duplicate-name")

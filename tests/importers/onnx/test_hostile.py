@@ -146,6 +146,11 @@ FILES: dict[str, tuple[ModelProto, str]] = {
     "group 0": (model(node("Conv", "x w", "y", group=0), w=some(2, 4, 1, 1)), "does not fit"),
     "kernel": (model(node("MaxPool", "x", "y", kernel_shape=[9, 9])), ""),
     "wrong attribute": (model(node("Conv", "x w", "y", group="a"), w=some(2, 4, 1, 1)), "wrong group"),
+    "unpools a vector": (model(node("MaxUnpool", "x x", "y", kernel_shape=[2, 2]), x=(1, 4)), ""),
+    "many parts": (model(node("Split", "x", "y", num_outputs=2**60), opset=18), "parts"),
+    "odd output_padding": (
+        model(node("ConvTranspose", "x w", "y", output_padding=[1]), w=some(4, 2, 1, 1)), "can't have",
+    ),
     "axis": (model(node("Concat", "x x", "y", axis=9)), "axis 9"),
     "opset": (model(node("Relu", "x", "y"), opset=5), "opset 5"),
     "future": (changed(lambda m: setattr(m.opset_import[0], "version", 99)), "opset 99"),

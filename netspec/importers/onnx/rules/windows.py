@@ -170,6 +170,7 @@ def pool(c: NodeCall) -> list[NodeValue]:
 def maxunpool(c: NodeCall) -> NodeValue:
     """Undoes a pooling; that its size is the pooled one's is held against what comes out."""
     x, places = c.input(0), c.input(1)
+    _is_map(c, x)
     window = _window(c, x, _pair(c, "kernel_shape", (1, 1)))
     shape: tuple[int, ...]
     if c.has(2):
