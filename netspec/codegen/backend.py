@@ -165,7 +165,7 @@ class QuantizesFiles(Protocol):
         ...
 
 
-EXTRAS = ("keras", "onnx", "onnxruntime", "torch")
+EXTRAS = {"keras": "keras", "onnx": "onnx", "onnxruntime": "onnx", "torch": "torch"}
 """Packages that are extras of netspec, under their own names."""
 
 
@@ -365,7 +365,7 @@ def load_model(net: Net, backend: Backend, probabilities: bool = False) -> Any:
 def _missing_package(backend: str, error: ImportError) -> SpecError:
     package = error.name or "a package"
     message = f"the {backend} backend needs {package}, which is not installed"
-    extra = f"'netspec-compiler[{package}]'" if package in EXTRAS else package
+    extra = f"'netspec-compiler[{EXTRAS[package]}]'" if package in EXTRAS else package
     return spec_error("missing-package", message, help=(f"pip install {extra}",))
 
 
