@@ -29,11 +29,12 @@ def text(size: tuple[int, int], result: tuple[int, int], **attributes: object) -
     return made[0].text
 
 
+@pytest.mark.slow
 def test_uneven_padding_of_maxima() -> None:
     torch = pytest.importorskip("torch")
     of = random.Random(3)
     forms = set()
-    for _ in range(30):
+    for _ in range(16):
         size = of.randint(4, 9), of.randint(4, 9)
         kernel = of.randint(2, 3), of.randint(2, 3)
         stride = of.randint(1, 3), of.randint(1, 3)
