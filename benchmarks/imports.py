@@ -418,7 +418,8 @@ def table(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
     ]
     for name in sorted(results, key=lambda n: (KINDS.index(kind(n)), n)):
         ways = results[name]
-        params = next((f"{r['params']:,}" for r in ways.values() if "params" in r), "-")
+        # Batch norms that were folded are missing.
+        params = max((r["params"] for r in ways.values() if "params" in r), default=0)
         cells = []
         for way in WAYS:
             found = ways.get(way)
@@ -428,7 +429,7 @@ def table(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
                 cells.append(f"{found['lines']} lines, {found['nodes']} nodes")
             else:
                 cells.append(problem(found).replace("|", "\\|")[:90])
-        rows.append(f"| `{name}` | {params} | {' | '.join(cells)} |")
+        rows.append(f"| `{name}` | {f'{params:,}' if params else '-'} | {' | '.join(cells)} |")
     return rows
 
 
