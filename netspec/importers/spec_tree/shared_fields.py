@@ -15,6 +15,8 @@ from netspec.syntax.visitor import Node, rewrite, walk
 
 _FIELDS = ("bias", "eps", "momentum", "affine")
 """Fields that say how layers are made, not what a layer is."""
+MIN_LAYERS = 4
+"""How many layers a default is written for."""
 
 _NOWHERE = Span(Source("defaults.net", ""), 0, 0)
 
@@ -72,7 +74,7 @@ def _shared(items: Sequence[Definition], op: str, name: str) -> tuple[int, Field
     (key, count), *_ = counts.most_common(1)
     place, shared = places[key]
     behind = sum(len(_calls(item, op)) for item in items[place:])
-    return (place, shared) if count > 1 and count > behind - count else None
+    return (place, shared) if count >= MIN_LAYERS and count > behind - count else None
 
 
 def _without(item: Definition, op: str, shared: Field, usual: Expression) -> Definition:

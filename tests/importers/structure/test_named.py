@@ -94,7 +94,7 @@ def test_a_shortcut_in_front_of_its_block_stands_where_it_is_added() -> None:
     words = " ".join(text.split())
     assert (
         "if stride != 1 or x.channels != filters { "
-        "proj: conv(x) { filters: filters kernel: 1x1 stride: stride } "
+        "proj: conv(x) { filters: filters kernel: 1x1 stride: stride bias: false } "
         "add(proj, b) } else { add(x, b) }"
     ) in words
 
