@@ -84,9 +84,9 @@ def same(
     inputs = [np.random.default_rng(1).normal(0, 1, (batch, *s)) for s in shapes]
     inputs = [x.astype(np.float32) for x in inputs]
     expected = results(path, *(_as_taken(x, path) for x in inputs))
-    models = [netspec.build(path, weights=path)(*inputs)]
+    models = [netspec.build(net, weights=path)(*inputs)]
     if in_torch:
-        models.append(_of_torch(path, inputs))
+        models.append(_of_torch(net, path, inputs))
     for found in models:
         arrays = [np.asarray(a) for a in (found if isinstance(found, list | tuple) else (found,))]
         assert len(arrays) == len(expected)
@@ -105,9 +105,9 @@ def _as_taken(x: Array, path: Path) -> Array:
     return np.ascontiguousarray(np.moveaxis(x, 1, -1)) if last else x
 
 
-def _of_torch(path: Path, inputs: list[Array]) -> Any:
+def _of_torch(net: netspec.Net, path: Path, inputs: list[Array]) -> Any:
     """The outputs of the PyTorch model."""
-    model = netspec.build(path, weights=path, backend="torch").eval()
+    model = netspec.build(net, weights=path, backend="torch").eval()
     with torch.no_grad():
         return model(*map(torch.from_numpy, inputs))
 
