@@ -239,6 +239,8 @@ RULES: dict[str, Rule] = {}
 """By the operator's name without `aten.`; one that ends with `_` writes its result to its input."""
 VIEWS: set[str] = set()
 """Operators whose results show the numbers of their input, where that is written to."""
+CASTS = ("to", "type_as")
+"""Operators that give their input itself where it has the type already."""
 
 
 SomeRule = TypeVar("SomeRule", bound=Rule)

@@ -24,7 +24,7 @@ from netspec.importers.torch.exported import (
 )
 from netspec.importers.torch.folding import FOLDS
 from netspec.importers.torch.listing import listing
-from netspec.importers.torch.operators import RULES, VIEWS
+from netspec.importers.torch.operators import CASTS, RULES, VIEWS
 
 _WEIGHTS = ("weight", "bias", "running_mean", "running_var")
 """Names of tensors that stand for the module that has them."""
@@ -56,13 +56,13 @@ class _Building:
         self.tensors: dict[str, ProgramTensor] = {}
         self.names: dict[ProgramTensor, str] = {}
         """What `state_dict` calls a constant, or the first one that it was computed of."""
-        self.seen_as: dict[ProgramTensor, ProgramTensor] = {}
-        """The tensor whose numbers a view shows."""
         self.makers: dict[ProgramTensor, Operation] = {}
-        self.shown: dict[ProgramTensor, list[str]] = {}
-        """What shows the numbers of a tensor: its own names and those of views."""
-        self.written: dict[ProgramTensor, str] = {}
-        """Tensors that were written to, and whose views no longer hold, by what did so."""
+        self.memory: dict[str, str] = {}
+        """For views, and what was written in place: the first name of what they show."""
+        self.shown: dict[str, list[str]] = {}
+        """The names in `memory` by what they show."""
+        self.written: dict[str, tuple[str, Span]] = {}
+        """Names of what was written to through another view: what did so, and where."""
         types = [exported.types.get(name) for name in exported.inputs]
         batch = next((t.shape[0] for t in types if t is not None and t.shape), 1)
         self.program = TensorProgram(exported.name, self.source, batch, [], [], [])
@@ -71,12 +71,12 @@ class _Building:
         exported, program = self.exported, self.program
         for name, (stored, constant) in exported.stored.items():
             tensor = ProgramTensor(stored, constant.shape, constant)
-            self._name(name, tensor)
+            self.tensors[name] = tensor
             self.names[tensor] = stored
         for name in exported.inputs:
             found = self._type(name)
             # PyTorch's own modules call it `input`, which is a word of the language.
-            self._name(name, ProgramTensor("x" if name == "input" else name, found.shape))
+            self.tensors[name] = ProgramTensor("x" if name == "input" else name, found.shape)
             program.inputs.append(self.tensors[name])
             self._note_open(name, found)
         if not program.inputs:
@@ -93,6 +93,9 @@ class _Building:
             result = self._known(name)
             if result is None:
                 raise ModelError(f"is damaged: nothing computes its result {name[:80]}")
+            if name in self.written:
+                writer, place = self.written[name]
+                raise PlaceError(f"{writer}: it writes to a part of a result through a view", place)
             program.outputs.append(result)
             self._call_output(result, key)
         if not program.outputs:
@@ -163,45 +166,44 @@ class _Building:
             # What the program says of this call does not fit the operator.
             message = f"{word} has arguments that do not fit: {type(error).__name__}: {error}"
             raise PlaceError(message[:300], span) from None
-        base = next((a for a in arguments.values() if isinstance(a, ProgramTensor)), None)
-        for tensor in results if word in VIEWS and not in_place else ():
-            if base is not None and tensor is not base:
-                self.seen_as[tensor] = self.seen_as.get(base, base)
         for name, tensor in zip(call.results, results, strict=False):
-            self._name(name, tensor)
+            self.tensors[name] = tensor
+        first = next((v.name for v in call.arguments.values() if isinstance(v, Ref)), None)
+        if first is None:
+            return
         if in_place:
-            self._overwrite(call, results[0], word)
+            self._overwrite(first, results[0], word, span)
+        if in_place or word in VIEWS or self._is_cast_to_itself(word, first, call):
+            base = self.memory.get(first, first)
+            self.memory.update(dict.fromkeys(call.results, base))
+            self.shown.setdefault(base, [base]).extend(call.results)
+
+    def _is_cast_to_itself(self, word: str, first: str, call: OperatorCall) -> bool:
+        """Whether a cast gives the tensor that it takes, as it has that type."""
+        types = [self.exported.types.get(n) for n in (first, *call.results)]
+        return word in CASTS and len({t.dtype for t in types if t is not None}) == 1
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, Ref):
             tensor = self._known(value.name)
             if tensor is None:
                 raise CallError(f"nothing computes {value.name[:80]} before it")
-            if tensor in self.written:
-                writer = self.written[tensor]
+            if value.name in self.written:
+                writer = self.written[value.name][0]
                 raise CallError(f"it takes a tensor that {writer} has written to through a view")
             return tensor
         if isinstance(value, list):
             return [self._argument(v) for v in value]
         return value
 
-    def _name(self, name: str, tensor: ProgramTensor) -> None:
-        self.tensors[name] = tensor
-        self.shown.setdefault(self.seen_as.get(tensor, tensor), []).append(name)
-
-    def _overwrite(self, call: OperatorCall, made: ProgramTensor, word: str) -> None:
+    def _overwrite(self, first: str, made: ProgramTensor, word: str, span: Span) -> None:
         """Let the tensor that a call writes to be its result from here on."""
-        first = next((v for v in call.arguments.values() if isinstance(v, Ref)), None)
-        old = self._known(first.name) if first is not None else None
-        if old is None or old is made:
-            return
-        base = self.seen_as.get(old, old)
-        for name in self.shown.pop(base, ()):
+        old, base = self.tensors[first], self.memory.get(first, first)
+        for name in self.shown.get(base, [base]):
             if self.tensors[name] is old:
                 self.tensors[name] = made
-                self.shown.setdefault(made, []).append(name)
-            else:
-                self.written[self.tensors[name]] = f"{word}_"
+            elif old is not made:
+                self.written.setdefault(name, (f"{word}_", span))
 
     def _ruled(
         self,

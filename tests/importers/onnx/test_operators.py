@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
+import netspec
 from netspec.importers.onnx.translate import program_of
 from netspec.importers.tensors.patterns import with_patterns
 
@@ -307,6 +308,17 @@ RESIZES = {
 @pytest.mark.parametrize("name", RESIZES)
 def test_resizes(name: str, tmp_path: Path) -> None:
     assert "upsample" in ops(same(saved(RESIZES[name], tmp_path)))
+
+
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+@pytest.mark.parametrize("factor", [1.1, 1.3])
+def test_a_factor_that_leaves_a_part_of_a_pixel_is_refused(
+    mode: str, factor: float, tmp_path: Path
+) -> None:
+    """ONNX steps by the factor then, also where the size stays, and not by the ratio of sizes."""
+    made = saved(resize(scales=(1, 1, factor, 1), mode=mode), tmp_path)
+    with pytest.raises(netspec.SpecError, match="leaves a part of a pixel can't be said"):
+        netspec.convert(made)
 
 
 NUMBERS = {"half": np.float32(0.5), "one": ONE, "root": np.float32(2**0.5), "three": np.float32(3)}

@@ -103,6 +103,9 @@ SHAPES: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: F.interpolate(x, size=(9, 7), mode="bilinear", align_corners=True),
     lambda x: F.interpolate(x, scale_factor=(2.0, 3.0), mode="bicubic"),
     lambda x: F.interpolate(x, size=(12, 16), mode="nearest-exact"),
+    lambda x: F.interpolate(x, scale_factor=1.3, mode="bilinear", align_corners=True),
+    lambda x: F.interpolate(x, scale_factor=1.3, mode="bilinear", recompute_scale_factor=True),
+    lambda x: F.interpolate(x, scale_factor=(1.5, 0.5), mode="bicubic"),
 )
 POOLINGS: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: F.max_pool2d(x, 2),
@@ -154,6 +157,7 @@ OUTSIDE: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: F.pad(x, (1, 2, 2, 1), mode="reflect"),
     lambda x: F.pad(x, (1, 2, 2, 1), mode="replicate"),
     lambda x: F.interpolate(x, size=(9, 7), mode="nearest-exact"),
+    lambda x: F.interpolate(x, scale_factor=1.1, mode="bilinear"),
 )
 """What the language has no op for."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import netspec
@@ -208,6 +209,52 @@ def test_writing_in_place_is_followed() -> None:
 
     module, x = Writes(), torch.randn(1, 3, 4, 4)
     compare(tensor_program(traced(module, (x,), "writes")), module, x)
+
+
+def test_a_factor_that_leaves_a_part_of_a_pixel_is_refused() -> None:
+    """PyTorch steps by the factor then, and not by the ratio of the sizes."""
+    module = Functions(lambda x: F.interpolate(x, scale_factor=0.3))
+    with pytest.raises(netspec.SpecError, match="leaves a part of a pixel can't be said"):
+        netspec.from_torch(module, torch.randn(1, 3, 11, 11))
+
+
+def test_a_part_of_a_result_that_is_written_to_is_refused() -> None:
+    class Writes(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            y = x * 2
+            y[:, 0] = 1.0
+            return y
+
+    with pytest.raises(PlaceError, match="writes to a part of a result") as error:
+        tensor_program(traced(Writes(), (torch.randn(1, 3, 4, 4),), "writes"))
+    assert error.value.span.text == "fill_"
+
+
+def test_copies_are_not_written_to() -> None:
+    """What writes to a copy leaves the original, and the other way round."""
+
+    class Writes(nn.Module):
+        def forward(self, x: Tensor) -> list[Tensor]:
+            y, z = x * 2, x * 3
+            kept = y.clone()
+            y.relu_()
+            copies = [z.double(), F.pad(z, (0, 0)), z.repeat(1, 1, 1, 1)]
+            for copy in copies:
+                copy.relu_()
+            return [y + kept, z, *copies]
+
+    module, x = Writes(), torch.randn(1, 3, 4, 4)
+    compare(tensor_program(traced(module, (x,), "writes")), module, x)
+
+
+def test_dropout_gives_its_input_itself_in_eval_mode() -> None:
+    class Writes(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            y = x * 2
+            return F.dropout(y, 0.5, self.training).relu_() + y
+
+    with pytest.raises(PlaceError, match="relu_ has written to through a view"):
+        tensor_program(traced(Writes().eval(), (torch.randn(1, 3, 4, 4),), "writes"))
 
 
 def test_training_is_refused_and_eval_restored() -> None:

@@ -22,7 +22,8 @@ def resize(c: NodeCall) -> NodeValue:
     x = c.input()
     rank = len(x.shape)
     scales, shape = _sizes(c, x)
-    changed = [i for i in range(rank) if shape[i] != x.shape[i]]
+    factors = scales or (1.0,) * rank
+    changed = [i for i in range(rank) if shape[i] != x.shape[i] or factors[i] != 1]
     if not changed:
         return x
     if rank != 4 or changed[0] == 0 or changed[-1] - changed[0] > 1:

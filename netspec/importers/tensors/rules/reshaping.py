@@ -181,6 +181,10 @@ def resize(to: ProgramTranslation, o: Operation) -> None:
     size = tuple(int(s) for s in o.attributes["size"])
     mode = o.attributes["mode"]
     height, width = (int(d) for d in x.shape[1:])
+    corners = bool(o.attributes.get("align_corners", False))
+    factors = zip((height, width), size, o.attributes.get("scale") or (), strict=False)
+    if mode != "nearest" and not corners and any(abs(m * f - n) > 1e-4 for m, n, f in factors):
+        raise Unsayable("a factor that leaves a part of a pixel can't be said: give it `size`")
     if size == (height, width):
         to.set(o.outputs[0], TensorView.of(x))
         return
@@ -189,7 +193,6 @@ def resize(to: ProgramTranslation, o: Operation) -> None:
         raise Unsayable("nearest pixels that are rounded otherwise can't be said")
     scaled = whole and "scale" in o.attributes
     scale = (Fraction(size[0] // height), Fraction(size[1] // width))
-    corners = bool(o.attributes.get("align_corners", False))
     node = to.emit(
         "upsample",
         x,

@@ -9,8 +9,8 @@ arithmetic  arithmetic and activations
 reshaping   shapes, orders, parts and sizes
 """
 
-from netspec.importers.torch.arguments import RULES, VIEWS
+from netspec.importers.torch.arguments import CASTS, RULES, VIEWS
 from netspec.importers.torch.operators import arithmetic, pooling, reshaping, weighted
 
 assert all((arithmetic, pooling, reshaping, weighted)), "they register their rules"
-__all__ = ["RULES", "VIEWS"]
+__all__ = ["CASTS", "RULES", "VIEWS"]

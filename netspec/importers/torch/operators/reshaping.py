@@ -61,7 +61,7 @@ def _movedim(c: Arguments) -> ProgramTensor:
     return c.last("transpose", x, order=order)
 
 
-@operator("clone", "lift_fresh_copy", "lift_fresh", "type_as", "positive")
+@operator("clone", "lift_fresh_copy", "lift_fresh", "type_as")
 def _same(c: Arguments) -> ProgramTensor:
     return c.tensor()
 
@@ -247,9 +247,15 @@ def _resize(mode: str, exact: bool = False) -> Callable[[Arguments], ProgramTens
                 f"it is over {len(c.shape) - 2} directions, and only over 2 can be said"
             )
         factors = c.get("scale_factors") or (c.get("scales_h"), c.get("scales_w"))
-        plain = [f for f in factors if isinstance(f, int | float)]
+        plain = [f for f in factors if isinstance(f, int | float) and f > 0]
         more: dict[str, Any] = {"scale": tuple(plain)} if len(plain) == 2 else {}
         if mode == "nearest":
+            lengths = zip(x.shape[2:], c.shape[2:], plain, strict=False)
+            shift = 0.5 if exact else 0.0
+            if any(_nearest(m, n, f, shift) != _nearest(m, n, n / m, shift) for m, n, f in lengths):
+                raise CallError(
+                    "a factor that leaves a part of a pixel can't be said: give it `size`"
+                )
             more["exact"] = exact
         aligned = c.get("align_corners", False) is True
         return c.last(
@@ -257,6 +263,13 @@ def _resize(mode: str, exact: bool = False) -> Callable[[Arguments], ProgramTens
         )
 
     return rule
+
+
+def _nearest(length: int, size: int, factor: float, shift: float) -> list[int]:
+    """Where each of `size` pixels is taken from; a little more keeps whole places whole."""
+    if size > 100_000:
+        raise CallError("its result is larger than netspec handles")
+    return [min(int((i + shift) / factor + 1e-6), length - 1) for i in range(size)]
 
 
 def _pixel_shuffle(kind: str, name: str) -> Callable[[Arguments], ProgramTensor]:
@@ -268,7 +281,14 @@ def _channel_shuffle(c: Arguments) -> ProgramTensor:
     return c.last("channel_shuffle", c.tensor("self"), groups=c.integer("groups"))
 
 
-@operator("dropout", "native_dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
+@operator(
+    "dropout",
+    "native_dropout",
+    "feature_dropout",
+    "alpha_dropout",
+    "feature_alpha_dropout",
+    view=True,
+)
 def _dropout(c: Arguments) -> list[ProgramTensor]:
     x, ratio = c.tensor(), c.number("p", 0.5)
     rest = [ProgramTensor(f"{c.word}_mask", s) for s in c.shapes[1:]]
@@ -279,7 +299,7 @@ def _dropout(c: Arguments) -> list[ProgramTensor]:
     return [c.last("dropout", x, ratio=ratio), *rest]
 
 
-operator("contiguous", "detach", "alias", view=True)(_same)
+operator("contiguous", "detach", "alias", "positive", view=True)(_same)
 operator("upsample_nearest2d")(_resize("nearest"))
 operator("_upsample_nearest_exact2d")(_resize("nearest", exact=True))
 operator("upsample_bilinear2d")(_resize("bilinear"))
