@@ -166,7 +166,7 @@ class QuantizesFiles(Protocol):
 
 
 EXTRAS = {"keras": "keras", "onnx": "onnx", "onnxruntime": "onnx", "torch": "torch"}
-"""Packages that are extras of netspec, under their own names."""
+"""The extra of netspec that brings a package."""
 
 
 @runtime_checkable
