@@ -11,10 +11,10 @@ from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.diagnostics.source import Source
 from netspec.driver import as_spec, check_each, find, weights_of
 from netspec.driver import check as check_source
-from netspec.importers.model_files import ModelSource, is_model
 from netspec.ir import FlatLayer, Net
 from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import Tensor
+from netspec.syntax.model_source import ModelSource, is_model
 
 if TYPE_CHECKING:
     from netspec.importers.convert import ConvertedSpec

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source, plain
 from netspec.diagnostics.suggest import did_you_mean, one_of
-from netspec.importers.model_files import READERS, ModelSource, is_model
 from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
 from netspec.semantic.constants import python_value
@@ -37,6 +36,7 @@ from netspec.semantic.resolve import resolve
 from netspec.semantic.settings import constants_of, texts_of
 from netspec.syntax.ast import Variant
 from netspec.syntax.cfg_text import may_be_cfg
+from netspec.syntax.model_source import MODEL_SUFFIXES, ModelSource, is_model
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
 from netspec.util.inputs import note_input
 from netspec.util.recursion import deep_recursion
@@ -532,7 +532,7 @@ def convert_text(
         _report_prototxt_options(["solver"] * bool(solver), source, diagnostics)
         return _converted(source, constants_of(settings, diagnostics), diagnostics)
     if not may_be_prototxt(source):
-        known = ", ".join(READERS)
+        known = ", ".join(MODEL_SUFFIXES)
         message = f"{source.name} is no prototxt of Caffe, no cfg of Darknet, and no {known} file"
         raise spec_error("unreadable-file", message)
     recipe = read_source(Path(solver), diagnostics) if solver else None

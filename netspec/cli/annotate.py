@@ -11,7 +11,7 @@ from netspec.cli.common import SPEC_HELP, add_output, add_settings, put, show
 from netspec.diagnostics import spec_error
 from netspec.diagnostics.source import Source, plain
 from netspec.driver import STDIN, as_spec, check, find, place, read_stdin
-from netspec.importers.model_files import is_model
+from netspec.syntax.model_source import is_model
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

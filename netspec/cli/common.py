@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from netspec.cli.terminal import is_colored, is_quiet
 from netspec.diagnostics import Diagnostic, SpecError, render, spec_error
 from netspec.driver import check_each, check_spec, place, weights_of
-from netspec.importers.model_files import is_model
 from netspec.ir import Net
 from netspec.semantic.settings import SettingText
+from netspec.syntax.model_source import is_model
 
 if TYPE_CHECKING:
     from netspec.metrics.compression import Compression

@@ -55,8 +55,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from netspec.conversion.named_modules import find_original
     from netspec.driver import convert_text
-    from netspec.importers.model_files import ModuleSource
     from netspec.lazy_dataclasses import replace
+    from netspec.syntax.model_source import ModuleSource
     from netspec.util.atomic_write import write_text
 
     if args.format == "json" and args.output == "-":

@@ -9,9 +9,9 @@ from netspec.cli.common import put
 from netspec.diagnostics import Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source
 from netspec.driver import STDIN, find, read_stdin
-from netspec.importers.model_files import is_model
 from netspec.lazy_dataclasses import dataclass
 from netspec.semantic.imports import read_text
+from netspec.syntax.model_source import is_model
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
 
 

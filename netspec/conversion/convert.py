@@ -10,9 +10,9 @@ from netspec.conversion.named_modules import find_original
 from netspec.diagnostics import spec_error
 from netspec.driver import Text, convert_text
 from netspec.importers.convert import ConvertedSpec
-from netspec.importers.model_files import ModuleSource
 from netspec.lazy_dataclasses import replace
 from netspec.semantic.settings import SettingText
+from netspec.syntax.model_source import ModuleSource
 
 
 def converted_file(

@@ -11,10 +11,10 @@ from typing import Any
 from netspec.diagnostics import SpecError, spec_error
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.driver import Text, find, place
-from netspec.importers.model_files import READERS, ModuleSource
+from netspec.syntax.model_source import MODEL_SUFFIXES, ModuleSource
 
 _NAME = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)")
-_SUFFIXES = ("net", "prototxt", "cfg", *(suffix.removeprefix(".") for suffix in READERS))
+_SUFFIXES = ("net", "prototxt", "cfg", *(suffix.removeprefix(".") for suffix in MODEL_SUFFIXES))
 
 
 def find_original(spec: str) -> Text:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from netspec.diagnostics import SpecError, spec_error
 from netspec.diagnostics.render import printable
 from netspec.diagnostics.source import Source
-from netspec.importers.model_files import ModuleSource
+from netspec.syntax.model_source import ModuleSource
 
 _ONNX_TYPES = {"tensor(float16)": "float16", "tensor(double)": "float64"}
 """Types of inputs that take other numbers than float32."""

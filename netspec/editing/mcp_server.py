@@ -18,7 +18,6 @@ from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.source import Source, plain
 from netspec.driver import CheckedFile, Text, bundled, check_nets, convert_text, find
 from netspec.editing.fixing import fixed
-from netspec.importers.model_files import READERS
 from netspec.ir import Net
 from netspec.ops import find_op
 from netspec.reference import pages
@@ -26,6 +25,7 @@ from netspec.reference.explanations import explanation
 from netspec.report.columns import NetView
 from netspec.report.json_output import data
 from netspec.semantic.settings import SettingText
+from netspec.syntax.model_source import MODEL_SUFFIXES
 
 SUFFIXES = (".net", ".prototxt", ".cfg")
 """Files of other names are not read."""
@@ -42,7 +42,7 @@ def _given(spec: str) -> Text:
     if "{" in spec or "\n" in spec:
         return Text(Source("<text>", plain(spec)), Path())
     path = spec.partition(":")[0]
-    if path.endswith((*SUFFIXES, *READERS)) or path in bundled():
+    if path.endswith((*SUFFIXES, *MODEL_SUFFIXES)) or path in bundled():
         return find(spec)
     message = f"{spec} is no text of a spec, no bundled one, and no .net or .prototxt file"
     raise spec_error("unreadable-file", message)

@@ -13,21 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from netspec.diagnostics import Diagnostics, SpecError
-from netspec.diagnostics.source import Source
 from netspec.importers.shape_options import input_shapes
+from netspec.syntax.model_source import ModelSource, ModuleSource
 
 if TYPE_CHECKING:
     from netspec.importers.imported import ImportedNet
     from netspec.ir import Net
-
-READERS = {
-    ".onnx": "netspec.importers.onnx",
-    ".pt2": "netspec.importers.torch",
-    ".keras": "netspec.importers.keras",
-    ".h5": "netspec.importers.keras",
-    ".hdf5": "netspec.importers.keras",
-}
-"""The importer of a file by its suffix."""
 
 
 class StoredTensor(Protocol):
@@ -41,42 +32,16 @@ class StoredTensor(Protocol):
         """Its numbers as an array of the spec's tensor: float32, its order. Raises SpecError."""
 
 
-class ModelSource(Source):
-    """A file that holds a model, which its importer reads: it has no text of its own."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(str(path), "")
-        self.path = path
-
-
-class ModuleSource(ModelSource):
-    """A module of PyTorch in memory, under a name, and examples of its inputs.
-
-    Without examples `read` makes them, of the shapes of inputs that it is given.
-    """
-
-    def __init__(self, name: str, module: Any, examples: tuple[Any, ...] = ()) -> None:
-        super().__init__(Path(name))
-        self.module = module
-        self.examples = examples
-
-
-def is_model(path: Path) -> bool:
-    """Whether a path is that of a model's file, by its suffix."""
-    return path.suffix.lower() in READERS
-
-
 def read(
     source: ModelSource, given: Mapping[str, Any], diagnostics: Diagnostics
 ) -> tuple[ImportedNet | None, dict[str, Any]]:
     """The tree of a model, None where it can't be expressed, and the settings that are left."""
     shapes, left = input_shapes(given, diagnostics)
+    reader = import_module(f"netspec.importers.{source.importer}")
     imported: ImportedNet | None
     if isinstance(source, ModuleSource):
-        reader = import_module(READERS[".pt2"])
         imported = reader.read_module(source, shapes, diagnostics)
     else:
-        reader = import_module(READERS[source.path.suffix.lower()])
         imported = reader.read(source.path, shapes, diagnostics)
     return imported, left
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netspec.diagnostics import spec_error
-from netspec.importers.model_files import READERS
 from netspec.ops import Tensor
+from netspec.syntax.model_source import MODEL_SUFFIXES
 from netspec.util.atomic_write import replacing, unwritable, write_bytes
 from netspec.weights import deep_compression
 from netspec.weights.array import Array
@@ -59,7 +59,7 @@ FORMATS = {
     ".nsz": WeightFormat(read_nsz, write_nsz, nsz_unsupported, ordered=True),
     ".pt": _TORCH,
     ".pth": _TORCH,
-    **{suffix: WeightFormat(read_model, ordered=True) for suffix in READERS},
+    **{suffix: WeightFormat(read_model, ordered=True) for suffix in MODEL_SUFFIXES},
 }
 """The formats by the suffix of their files."""
 

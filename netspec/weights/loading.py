@@ -9,9 +9,9 @@ from typing import Literal
 
 from netspec.codegen.backend import HasChannelsLast, backends, get
 from netspec.diagnostics import SpecError
-from netspec.importers.model_files import is_model
 from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
+from netspec.syntax.model_source import is_model
 from netspec.weights.array import COUNTERS, Array
 from netspec.weights.caffe import read_caffe
 from netspec.weights.darknet_file import read_darknet

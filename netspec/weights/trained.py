@@ -20,10 +20,10 @@ from netspec import __version__
 from netspec.diagnostics import Diagnostic, spec_error
 from netspec.diagnostics.source import Source, plain
 from netspec.driver import Checked, check, convert, find
-from netspec.importers.model_files import is_model
 from netspec.ir import Net, Preprocessing, Training
 from netspec.lazy_dataclasses import fields, replace
 from netspec.semantic.settings import SettingText
+from netspec.syntax.model_source import is_model
 from netspec.util.resources import folder
 from netspec.weights.array import Array
 from netspec.weights.files import read_metadata

@@ -13,9 +13,9 @@ import pytest
 import netspec
 from netspec.conversion.exported_program import results
 from netspec.conversion.originals import original
-from netspec.importers.model_files import ModelSource
 from netspec.importers.torch.exported import Exported, OperatorCall
 from netspec.lazy_dataclasses import replace
+from netspec.syntax.model_source import ModelSource
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.importers.imported import ImportedNet
-from netspec.importers.model_files import ModuleSource
 from netspec.importers.tensors.imported import imported
 from netspec.importers.tensors.program import TensorProgram
 from netspec.importers.torch.exported import Exported, ModelError
 from netspec.importers.torch.program import PlaceError, tensor_program
 from netspec.importers.torch.schema import exported
+from netspec.syntax.model_source import ModuleSource
 
 
 def read(
