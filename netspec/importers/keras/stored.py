@@ -33,7 +33,15 @@ DEEPEST_GROUP = 50
 MOST_GROUPS = 100_000
 
 
-_BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error)
+_BROKEN = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    UnicodeDecodeError,
+    zlib.error,
+    StructError,
+)
 """What zipfile raises for archives that are none, or of kinds that it does not read."""
 
 
@@ -307,7 +315,7 @@ class _ArchiveWeights:
                 yield found
         except KeyError:
             raise spec_error("bad-weights", f"{self.path} has no {name}") from None
-        except (*_BROKEN, StructError) as error:
+        except _BROKEN as error:
             message = f"{self.path} is no sound zip archive: {error}"
             raise spec_error("bad-weights", message) from None
         except OSError as error:

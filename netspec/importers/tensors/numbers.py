@@ -10,10 +10,14 @@ from typing import Any
 from netspec.importers.tensors.program import ProgramConstant
 
 
+class NumberError(ValueError):
+    """A number that is infinite, or none."""
+
+
 def fraction(number: Any) -> Fraction:
     """The shortest decimal that is this number: of those for float32, where it is one.
 
-    Raises ValueError for no number.
+    Raises NumberError for what is not finite.
     """
     if isinstance(number, int | Fraction):
         return Fraction(number)
@@ -21,7 +25,7 @@ def fraction(number: Any) -> Fraction:
 
     value = float(number)
     if not isfinite(value):
-        raise ValueError(f"{value} is no number of the language")
+        raise NumberError(f"{value} is no number of the language")
     with np.errstate(over="ignore"):
         small = np.float32(value)
     return Fraction(str(small) if float(small) == value else repr(value))
@@ -33,7 +37,7 @@ def scalar_of(constant: ProgramConstant) -> Fraction | None:
         return None
     try:
         return fraction(constant.load().reshape(()).item())
-    except ValueError:
+    except NumberError:
         return None
 
 

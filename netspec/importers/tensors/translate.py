@@ -7,6 +7,7 @@ from math import prod
 from netspec.diagnostics import Diagnostic
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.importers.structure.graph import Graph
+from netspec.importers.tensors.numbers import NumberError
 from netspec.importers.tensors.program import Operation, TensorProgram
 from netspec.importers.tensors.rules import RULES
 from netspec.importers.tensors.rules.elementwise import activation
@@ -27,6 +28,9 @@ def translate(program: TensorProgram) -> Graph:
             _translate(to, operation)
         except Unsayable as error:
             raise TranslationError(to.diagnostic(operation, error)) from None
+        except NumberError as error:
+            found = Unsayable(str(error), code="out-of-range")
+            raise TranslationError(to.diagnostic(operation, found)) from None
     for tensor in program.outputs:
         try:
             to.graph.outputs.append(to.result_of(tensor))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from math import prod
 from pathlib import Path
@@ -35,6 +36,18 @@ SAVE_AGAIN = (
 DIRECTLY = "or read the module itself: `netspec.from_torch(model, x)`"
 
 
+_BROKEN = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    EOFError,
+    RuntimeError,
+    UnicodeDecodeError,
+    zlib.error,
+    struct.error,
+)
+"""What zipfile raises for archives that are none, or of kinds that it does not read."""
+
+
 class Archive:
     """An opened `.pt2` file: its one model, its tensors by name. Raises ModelError."""
 
@@ -50,7 +63,7 @@ class Archive:
                 self._payload = {
                     kind: self._config(file, kind) for kind in ("weights", "constants")
                 }
-        except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+        except _BROKEN as error:
             raise ModelError(f"is no archive of PyTorch: {error}") from None
         except OSError as error:
             raise ModelError(f"can't be read: {error.strerror or error}") from None

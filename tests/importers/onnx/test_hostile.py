@@ -142,6 +142,8 @@ FILES: dict[str, tuple[ModelProto, str]] = {
         model(node("Resize", "x _ s", "y"), s=np.array([1, 1, np.inf, np.nan], np.float32)),
         "scales by",
     ),
+    "not finite": (model(node("LeakyRelu", "x", "y", alpha=np.nan)), "nan is no number"),
+    "infinite alpha": (model(node("Elu", "x", "y", alpha=np.inf)), "inf is no number"),
     "stride 0": (model(node("Conv", "x w", "y", strides=[0, 1]), w=some(2, 4, 1, 1)), "strides"),
     "group 0": (model(node("Conv", "x w", "y", group=0), w=some(2, 4, 1, 1)), "does not fit"),
     "kernel": (model(node("MaxPool", "x", "y", kernel_shape=[9, 9])), ""),

@@ -104,6 +104,21 @@ def test_cut_files(files: Files, tmp_path: Path) -> None:
         assert "is no archive" in problem(path).message
 
 
+def test_names_that_are_no_text(files: Files, tmp_path: Path) -> None:
+    """An entry's name that is said to be UTF-8 and is not: in the directory, and in front of it."""
+    name = next(n for n in files if n.endswith("models/model.json"))
+    path = written(
+        {n.replace("model.json", "mödel.json"): c for n, c in files.items()}, tmp_path / "m.pt2"
+    )
+    content, text = path.read_bytes(), name.replace("model.json", "mödel.json").encode()
+    first, last = content.index(text), content.rindex(text)
+    assert first != last
+    for at in (first, last):
+        place = at + text.index(b"\xc3") + 1
+        path.write_bytes(content[:place] + b"o" + content[place + 1 :])
+        assert problem(path).code == "unreadable-file"
+
+
 def test_pickled_weights_are_refused(files: Files, tmp_path: Path) -> None:
     """Both older layouts, whose tensors are pickles, and single pickled tensors."""
     plain = {n: c for n, c in files.items() if "data/weights" not in n}
