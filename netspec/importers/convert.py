@@ -72,7 +72,7 @@ def converted(
     net = net_of_tree(imported.file, settings, diagnostics)
     if net is None or diagnostics.failed:
         return None
-    text = spec_text(imported.file, net, settings, {}, imported.notes, {})
+    text = spec_text(imported.file, net, settings, {}, imported.notes, None)
     return converted_spec(imported, net, text, imported.notes), net
 
 

@@ -52,23 +52,24 @@ def spec_text(
     settings: Mapping[str, Any],
     training: Mapping[str, FieldValue],
     notes: Sequence[str],
-    of_training: OfTraining,
+    of_training: OfTraining | None,
 ) -> str:
     """The text of a tree, with contracts for the counts of its `net`, and its training if any.
 
-    `settings` are new defaults of the net's parameters, `notes` become comments. `of_training` are
-    further fields that a net without a training need not say. Raises
-    RuntimeError where the text is another network, which is a defect of netspec.
+    `settings` are new defaults of the net's parameters, `notes` become comments. Where a net has no
+    training, fields that are of use in training only are left out, and those that `of_training`
+    has beside them; none are where that is None. Raises RuntimeError where the text is another
+    network, which is a defect of netspec.
     """
     definitions = [item for item in file.items if isinstance(item, Definition)]
     if training:
         definitions, training = with_shared_training(definitions, training)
-    else:
+    elif of_training is not None:
         # It would stand in every layer, for a training that the spec does not describe.
         definitions = without_training(definitions, of_training)
     items = [_completed(item, net, settings, training) for item in definitions]
     text = format_text(unparse(with_shared_fields(items), notes))
-    _compare(text, net, bool(training), of_training)
+    _compare(text, net, bool(training), of_training or {})
     return text
 
 

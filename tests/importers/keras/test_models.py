@@ -132,3 +132,17 @@ def test_names_say_modules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         r": +conv", ": conv", text
     )
     assert len(text.splitlines()) < 30
+
+
+def test_statistics_that_training_keeps_are_kept_by_the_text(tmp_path: Path) -> None:
+    import keras
+
+    layers = keras.layers
+    given = layers.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 4.0, 9.0])
+    model = keras.Sequential([keras.Input((8, 8, 3)), given, layers.Conv2D(4, 3)])
+    path = tmp_path / "m.keras"
+    model.save(path)
+    text = tmp_path / "m.net"
+    text.write_text(netspec.convert(path).text)
+    first, second = netspec.load(text).layers
+    assert [getattr(layer.op, "frozen", None) for layer in (first, second)] == [True, False]

@@ -115,6 +115,8 @@ def identity(to: ProgramTranslation, o: Operation) -> None:
 
 @rule("expand")
 def expand(to: ProgramTranslation, o: Operation) -> None:
+    if o.inputs[0] is not None and o.inputs[0].constant is not None:
+        raise Unsayable("a constant for each picture, such as a class token, can't be said")
     view = to.settled(o.inputs[0])
     shape = o.outputs[0].shape[1:]
     if shape == view.shape:
