@@ -82,10 +82,17 @@ class NetWriter(BodyWriter):
             self.chain(chain, name, chain.value in needed, formulas)
             i += 1
         if self.graph.outputs != [self.current]:
-            outputs = (self.reference(v, self.file) for v in self.graph.outputs)
-            results = tuple(Result(None, value, self.file) for value in outputs)
+            results = tuple(self._result(i, v) for i, v in enumerate(self.graph.outputs))
             self.statements.append(Output(results, self.file))
         return with_loops(self.statements)
+
+    def _result(self, place: int, value: GraphValue) -> Result:
+        """A result of the net; one that it gives before gets a name of its own."""
+        reference = self.reference(value, self.file)
+        if value not in self.graph.outputs[:place]:
+            return Result(None, reference, self.file)
+        base = self.name_of[value].replace(".", "_")
+        return Result(Name(self.names.free(base), self.file), reference, self.file)
 
     def _formulas(self, node: Node) -> Mapping[str, Formula]:
         found = attribute_values(node)

@@ -177,6 +177,24 @@ def test_an_expansion_in_front_of_a_product_is_nothing() -> None:
     assert [layer.op.keyword for layer in net.layers] == ["adaptive_avgpool", "mul"]
 
 
+def test_a_result_that_is_given_twice_has_two_names() -> None:
+    class Twice(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            y = x.relu()
+            return y, y
+
+    net = netspec.from_torch(Twice(), (4, 5, 6))
+    x = np.random.default_rng(0).normal(0, 1, (2, 4, 5, 6)).astype(np.float32)
+    first, second = netspec.build(net)(x)
+    np.testing.assert_array_equal(first, np.maximum(x, 0))
+    np.testing.assert_array_equal(second, first)
+
+
+def test_a_softplus_that_ends_early_is_refused() -> None:
+    with pytest.raises(netspec.SpecError, match="its threshold 2 can't be said"):
+        netspec.from_torch(Functions(lambda x: nn.functional.softplus(x, 3, 2)), (4, 5, 6))
+
+
 def test_what_is_no_module_or_input() -> None:
     for module, shape in ((3, (3, 8, 8)), (nn.ReLU(), "3x8x8"), (nn.ReLU(), [])):
         with pytest.raises(TypeError):

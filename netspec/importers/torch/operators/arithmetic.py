@@ -113,7 +113,9 @@ def _gelu(c: Arguments) -> ProgramTensor:
 
 @operator("softplus")
 def _softplus(c: Arguments) -> ProgramTensor:
-    beta = c.number("beta", 1)
+    beta, threshold = c.number("beta", 1), c.number("threshold", 20)
+    if threshold < 15:  # log(1 + exp(15)) is 15 in float32
+        raise CallError(f"its threshold {threshold:g} can't be said, but 20 can")
     if beta == 1:
         return c.last("softplus", c.tensor("self"))
     scaled = c.step("mul", c.tensor("self"), c.constant(beta))
