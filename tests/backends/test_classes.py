@@ -145,14 +145,16 @@ def test_one_class_for_all_uses(module: str, uses: str) -> None:
 
 
 def test_names_that_only_counting_gives() -> None:
-    """What is conv_1 or conv_2 by what other iterations have: a class for each use."""
+    """What is conv_1 or conv_2 by what other iterations have: one class, which counts."""
     source = torch_source(
         """
         module part(k) { input x  for i in 1..2 { if k > i { conv { filters: 4 kernel: 1 } } tanh } }
         net tiny { input data: 4x9x9  part { k: 1 }  part { k: 3 } }
         """
     )
-    assert classes(source) == ["Part", "Part2", "Tiny"]
+    assert classes(source) == ["Part", "Tiny"]
+    assert "self.part_1 = Part(4, k=1)" in source
+    assert 'f"conv_{conv_count + 1}"' in source
 
 
 def test_layers_called_like_the_tests() -> None:

@@ -62,10 +62,12 @@ class Trained(nn.Module):
 
     def __init__(self, net: Net) -> None:
         super().__init__()
-        self.model: nn.Module = load_model(net, get("torch"))
+        backend: Any = get("torch")
+        self.model: nn.Module = load_model(net, backend)
         makers = {v: f.op.keyword for f in net.layers for v in f.outputs}
         self.ends: list[Callable[[Tensor], Tensor]] = [
-            OF_LOSSES.get(makers.get(v, ""), nn.Identity()) for v in net.flat_outputs
+            OF_LOSSES.get(makers.get(v, ""), nn.Identity()) if logits else nn.Identity()
+            for v, logits in zip(net.flat_outputs, backend.ends_in_logits, strict=True)
         ]
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
