@@ -32,6 +32,8 @@ from netspec.ops.base import MAX_ELEMENTS
 OPSETS = range(6, 26)
 MOST_NODES = 30_000
 """Most nodes of a model, functions opened up."""
+MOST_INPUTS = 4096
+"""Most inputs of a node."""
 MOST_DEPTH = 50
 """How deep functions and branches may be inside each other."""
 FOLDED = 2**27
@@ -181,6 +183,9 @@ class _OnnxTranslation:
                 continue
             if self.program_.nodes > MOST_NODES:
                 message = f"{self.path.name} has more than {MOST_NODES:,} nodes"
+                raise spec_error("too-large", message)
+            if len(node.input) > MOST_INPUTS:
+                message = f"{self.path.name} has a node with more than {MOST_INPUTS:,} inputs"
                 raise spec_error("too-large", message)
             name = body.names.of(node, number)
             first = len(self.program_.operations)

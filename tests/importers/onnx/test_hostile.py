@@ -115,6 +115,7 @@ FILES: dict[str, tuple[ModelProto, str]] = {
     "deep": (nested(200), "50 deep"),
     "recursive": (recursive(), "50 deep"),
     "many": (doubling(40), "more than 30,000 nodes"),
+    "wide": (model(node("Concat", " ".join(["x"] * 5000), "y", axis=1)), "more than 4,096 inputs"),
     "grows": (model(*growing(60), c0=np.zeros(1024, np.float32)), "constant"),
     "range": (
         model(node("Range", "a b c", "r"), node("Add", "x r", "y"),
