@@ -45,6 +45,13 @@ def transposed(x: Any) -> Any:
 
 
 @model
+def gates(x: Any) -> Any:
+    """A vector spreads over the map, as Keras has it."""
+    gate = layers.Dense(3, activation="sigmoid")(layers.GlobalAveragePooling2D()(x))
+    return layers.Average()([layers.Multiply()([x, gate]), layers.Add()([gate, x])])
+
+
+@model
 def poolings(x: Any) -> Any:
     return [
         layers.MaxPooling2D(3, strides=2, padding="same")(x),

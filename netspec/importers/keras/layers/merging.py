@@ -9,9 +9,23 @@ from typing import Any
 from netspec.importers.keras.translate import KerasValue, RuleCall
 
 
+def _of_one_rank(call: RuleCall) -> list[KerasValue]:
+    """The inputs; those of fewer axes have axes of 1 behind the batch, as Keras spreads them."""
+    rank = max((len(v.shape) for v in call.inputs), default=0)
+    values = []
+    for i, value in enumerate(call.inputs, 1):
+        batch, *dims = value.shape
+        if len(value.shape) < rank:
+            shape = (batch, *([1] * (rank - len(value.shape))), *dims)
+            made = call.emit("reshape", [call.own(value)], shape, f"spread_{i}", shape=shape)
+            value = KerasValue(shape, made, None)
+        values.append(value)
+    return values
+
+
 def _merge(kind: str, call: RuleCall) -> KerasValue:
     """Two or more, one after the other."""
-    values = call.inputs
+    values = _of_one_rank(call)
     if len(values) < 2 or (kind == "sub" and len(values) != 2):
         raise call.error(f"it takes two inputs, not {len(values)}", "wrong-arity")
     result = values[0]
@@ -22,7 +36,7 @@ def _merge(kind: str, call: RuleCall) -> KerasValue:
 
 
 def _average(call: RuleCall) -> KerasValue:
-    values = call.inputs
+    values = _of_one_rank(call)
     if not values:
         raise call.error("it takes at least one input", "wrong-arity")
     result = values[0]
