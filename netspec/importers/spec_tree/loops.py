@@ -33,21 +33,24 @@ MIN_ITERATIONS = 4
 
 
 def with_loops(statements: list[Statement]) -> list[Statement]:
-    """The statements, with loops for runs of equal layers whose names count up."""
+    """The statements, with loops for runs of equal layers whose names count up evenly."""
     result: list[Statement] = []
     i = 0
     while i < len(statements):
         end = i
-        start = _counted(statements[i])
+        start, step = _counted(statements[i]), 0
         while start and end < len(statements):
             other = _counted(statements[end])
-            if other is None or other[0] != start[0] or other[1] != start[1] + end - i:
+            if other is None or other[0] != start[0]:
+                break
+            step = step or other[1] - start[1]
+            if step < min(1, end - i) or other[1] != start[1] + step * (end - i):
                 break
             if not _equal(statements[i], statements[end]):
                 break
             end += 1
         if start and end - i >= MIN_ITERATIONS:
-            result.append(_loop(statements[i], start[0], start[1], start[1] + end - i - 1))
+            result.append(_loop(statements[i], *start, end - i, step))
             i = end
         else:
             result.append(statements[i])
@@ -141,11 +144,11 @@ def _with_index(call: Call, base: str, number: int) -> Call:
     return replace(call, arguments=tuple(map(indexed, call.arguments)))
 
 
-def _loop(statement: Statement, base: str, first: int, last: int) -> For:
+def _loop(statement: Statement, base: str, first: int, count: int, step: int) -> For:
     assert isinstance(statement, LayerStatement)
     span = statement.span
     name = LayerName(Name(base, span), (Variable("i", span),), span)
     calls = tuple(_with_index(call, base, first) for call in statement.chain.calls)
     body = LayerStatement(name, replace(statement.chain, links=calls), span)
-    start, end = Number(Fraction(first), span), Number(Fraction(last), span)
-    return For(Name("i", span), start, end, None, (body,), span)
+    start, end, by = (Number(Fraction(n), span) for n in (first, first + step * (count - 1), step))
+    return For(Name("i", span), start, end, by if step > 1 else None, (body,), span)

@@ -97,6 +97,16 @@ def test_equal_layers_that_count_up_become_a_loop() -> None:
     assert len(net.layers) == 10
 
 
+def test_equal_layers_that_count_up_by_twos_become_a_loop_with_a_step() -> None:
+    make = GraphMaker(8, 8, 8)
+    x = make.x
+    for i in range(0, 12, 2):
+        x = make.add("conv", f"c{i}", x, filters=8, kernel=(1, 1))
+    text, net = spec(make.done(make.add("conv", "c17", x, filters=8, kernel=(1, 1))))
+    assert "for i in 0..10 step 2 {" in text
+    assert [layer.path for layer in net.layers] == [f"c{i}" for i in (0, 2, 4, 6, 8, 10, 17)]
+
+
 def test_a_classifier_makes_a_parameter() -> None:
     make = GraphMaker(8, 1, 1)
     x = make.add("linear", "fc", make.add("flatten", "flat", make.x), units=7)
