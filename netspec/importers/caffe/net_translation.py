@@ -11,7 +11,7 @@ from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.read_options import ReadOptions
 from netspec.importers.structure.graph import DataInput, FieldValue, GraphValue, Node
 from netspec.lazy_dataclasses import dataclass
-from netspec.ops import IndexShape, ShapeError
+from netspec.ops import ShapeError
 from netspec.ops.attribute_types import AttributeTypeError
 from netspec.ops.base import MAX_ELEMENTS
 
@@ -130,19 +130,12 @@ class NetTranslation:
         """Add a node and compute its shapes. Raises LayerError where they fail or are too large."""
         self.nodes.append(node)
         try:
-            op = node.bound()
-            shapes = op.outputs([v.shape for v in node.inputs])
+            node.infer_outputs()
         except (AttributeTypeError, ShapeError):
             node.outputs = [GraphValue(node, (1,))]
             raise LayerError from None
-        plain = [s if isinstance(s, IndexShape) else tuple(int(d) for d in s) for s in shapes]
-        several = len(shapes) > 1
-        node.outputs = [
-            GraphValue(node, shape, result if several and i else "")
-            for i, (shape, result) in enumerate(zip(plain, op.result_names, strict=True))
-        ]
-        if max(prod(s) for s in plain) > MAX_ELEMENTS:
-            shape = dims_text(max(plain, key=prod))
+        if node.most_elements > MAX_ELEMENTS:
+            shape = dims_text(max((v.shape for v in node.outputs), key=prod))
             message = f"{node.name or node.op} gives {shape}, which is more than netspec handles"
             raise LayerError.invalid("too-large", message, node.span)
         return node

@@ -159,19 +159,13 @@ class _Translation:
         )
         self.graph.nodes.append(node)
         try:
-            shapes = node.bound().outputs([v.shape for v in given])
+            node.infer_outputs()
         except (AttributeTypeError, ShapeError) as error:
             message = f"[{section.name}]: {error.message}"
             raise CfgError(error.code, message, section.span) from None
-        plain = [tuple(int(d) for d in s) for s in shapes]
-        if max(prod(s) for s in plain) > MAX_ELEMENTS:
+        if node.most_elements > MAX_ELEMENTS:
             message = f"[{section.name}] gives more than netspec handles"
             raise CfgError("too-large", message, section.span)
-        names = node.bound().result_names
-        node.outputs = [
-            GraphValue(node, shape, names[i] if len(plain) > 1 and i else "")
-            for i, shape in enumerate(plain)
-        ]
         self.value = node.outputs[0]
         return self.value
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 from netspec.diagnostics.source import Span
 from netspec.lazy_dataclasses import dataclass, field
-from netspec.ops import OPS, Op, Shape, attributes
+from netspec.ops import OPS, IndexShape, Op, Shape, attributes
 from netspec.symbolic.expr import Num
 
 ConstantValue = Fraction | bool | str | tuple[Fraction, ...]
@@ -68,6 +69,22 @@ class Node:
     def value(self) -> GraphValue:
         """The first result."""
         return self.outputs[0]
+
+    def infer_outputs(self) -> None:
+        """Make the results, of the shapes that the op says. Raises as `bound` does."""
+        op = self.bound()
+        shapes = op.outputs([v.shape for v in self.inputs])
+        plain = [s if isinstance(s, IndexShape) else tuple(int(d) for d in s) for s in shapes]
+        several = len(plain) > 1
+        self.outputs = [
+            GraphValue(self, shape, name if several and i else "")
+            for i, (shape, name) in enumerate(zip(plain, op.result_names, strict=True))
+        ]
+
+    @property
+    def most_elements(self) -> int:
+        """How many numbers the largest result has."""
+        return max(prod(v.shape) for v in self.outputs)
 
     def bound(self) -> Op:
         """The op for its inputs' shapes. Raises AttributeTypeError and ShapeError."""

@@ -21,7 +21,7 @@ from netspec.importers.tensors.program import (
     TensorProgram,
 )
 from netspec.importers.tensors.views import TensorView
-from netspec.ops import IndexShape, ShapeError
+from netspec.ops import ShapeError
 from netspec.ops.attribute_types import AttributeTypeError
 from netspec.ops.base import MAX_ELEMENTS
 
@@ -157,20 +157,11 @@ class ProgramTranslation:
             op, list(inputs), fields, at.name, at.span, [at.span] * len(inputs), is_step=step
         )
         try:
-            bound = node.bound()
-            shapes = [
-                s if isinstance(s, IndexShape) else tuple(int(d) for d in s)
-                for s in bound.outputs([v.shape for v in inputs])
-            ]
+            node.infer_outputs()
         except (AttributeTypeError, ShapeError) as error:
             raise Unsayable(error.message, code=error.code) from None
-        if max(map(prod, shapes)) > MAX_ELEMENTS:
+        if node.most_elements > MAX_ELEMENTS:
             raise Unsayable("its result is larger than netspec handles", code="too-large")
-        names = bound.result_names
-        node.outputs = [
-            GraphValue(node, shape, names[i] if len(shapes) > 1 and i else "")
-            for i, shape in enumerate(shapes)
-        ]
         node.origins = dict(weights or {})
         if weights:
             self._share(node)

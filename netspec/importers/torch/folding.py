@@ -110,22 +110,22 @@ def _unary(function: Callable[[Any, Any], Any]) -> Fold:
     return lambda np, a, shape: function(np, a["self"])
 
 
+RESHAPES = (
+    "view",
+    "reshape",
+    "_unsafe_view",
+    "flatten",
+    "unflatten",
+    "unsqueeze",
+    "squeeze",
+    "view_as",
+    "reshape_as",
+)
+"""Operators that give the same numbers in another shape."""
+
 FOLDS: dict[str, Fold] = {
     **{name: _unary(function) for name, function in _UNARY.items()},
-    **dict.fromkeys(
-        (
-            "view",
-            "reshape",
-            "_unsafe_view",
-            "flatten",
-            "unflatten",
-            "unsqueeze",
-            "squeeze",
-            "view_as",
-            "reshape_as",
-        ),
-        _shaped,
-    ),
+    **dict.fromkeys(RESHAPES, _shaped),
     **dict.fromkeys(
         ("clone", "contiguous", "detach", "alias", "lift_fresh_copy", "lift_fresh", "dropout"),
         _same,

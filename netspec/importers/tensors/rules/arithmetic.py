@@ -216,26 +216,26 @@ def _per_channel(
 ) -> None:
     """A factor or a number for each channel: a bias of the layer before, a scale or shift."""
     before = view.value.node
-    alone = before is not None and to.uses[x] == 1 and view.value is before.value
     if kind == "add":
-        if alone and before is not None and before.op in ("conv", "linear", "conv_transpose"):
-            if "bias" not in before.origins and before.shares is None:
-                before.origins["bias"] = vector
-                before.settings.pop("bias", None)
-                to.set(o.outputs[0], view)
-                return
-        if alone and before is not None and before.op == "scale":
-            if "bias" not in before.origins:
-                before.origins["bias"] = vector
-                before.settings.pop("bias", None)
-                to.set(o.outputs[0], view)
-                return
+        alone = before is not None and to.uses[x] == 1 and view.value is before.value
+        if alone and before is not None and _lacks_bias(before):
+            before.origins["bias"] = vector
+            before.settings.pop("bias", None)
+            to.set(o.outputs[0], view)
+            return
         node = to.emit("shift", view.value, weights={"bias": vector})
     elif kind == "mul":
         node = to.emit("scale", view.value, weights={"weight": vector}, bias=False)
     else:
         raise Unsayable(f"{kind} with a constant of each channel can't be said")
     to.set(o.outputs[0], view.on(node.value))
+
+
+def _lacks_bias(node: Node) -> bool:
+    """Whether a layer could have a bias of its own, and has none."""
+    if node.op in ("conv", "linear", "conv_transpose"):
+        return "bias" not in node.origins and node.shares is None
+    return node.op == "scale" and "bias" not in node.origins
 
 
 def _parameter(

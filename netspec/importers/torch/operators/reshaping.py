@@ -7,20 +7,10 @@ from typing import Any
 
 from netspec.importers.tensors.program import ProgramTensor
 from netspec.importers.torch.arguments import Arguments, CallError, Result, operator
+from netspec.importers.torch.folding import RESHAPES
 
 
-@operator(
-    "view",
-    "reshape",
-    "_unsafe_view",
-    "flatten",
-    "unflatten",
-    "unsqueeze",
-    "squeeze",
-    "view_as",
-    "reshape_as",
-    view=True,
-)
+@operator(*RESHAPES, view=True)
 def _reshape(c: Arguments) -> ProgramTensor:
     x = c.tensor()
     before = c.made_by(x, "reshape")
